@@ -252,7 +252,7 @@ stop_child()
 {
 	trap - INT TERM HUP
 	if [ -n "$CHILD" ]; then
-		kill -TERM -- "-$CHILD" 2>/dev/null || :
+		kill -TERM -- "-$CHILD" 2>/dev/null || kill -TERM "$CHILD" 2>/dev/null || :
 		wait "$CHILD" 2>/dev/null || :
 	fi
 	say 'interrupted; run it again to go on'
@@ -284,6 +284,21 @@ run_long()
 	wait "$CHILD" || status=$?
 	CHILD=
 	trap - INT TERM HUP
+	return "$status"
+}
+
+# call COMMAND...: run a script of ours so that a signal reaches it at once
+call()
+{
+	local status=0
+
+	trap stop_child INT TERM HUP
+	"$@" &
+	CHILD=$!
+	wait "$CHILD" || status=$?
+	CHILD=
+	trap - INT TERM HUP
+	[ "$status" != 130 ] || exit 130
 	return "$status"
 }
 
