@@ -175,11 +175,12 @@ apt_install()
 		--no-install-recommends "$@" >"$WORK/apt.log" 2>&1
 }
 
-# have TOOL: a program in PATH, a header below /usr/include, or py:MODULE
+# have TOOL: a program in PATH, a header below /usr/include, a library, py:MODULE
 have()
 {
 	case $1 in
 	py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
+	lib*.so) [ -n "$(find /usr/lib -name "$1" -print -quit 2>/dev/null)" ] ;;
 	*.h) [ -n "$(find /usr/include -path "*/$1" -print -quit 2>/dev/null)" ] ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
@@ -194,6 +195,7 @@ package_of()
 	cmp) echo diffutils ;;
 	gelf.h) echo libelf-dev ;;
 	ld) echo binutils ;;
+	libpython3.*.so) echo libpython3-dev ;;
 	openssl/ssl.h) echo libssl-dev ;;
 	py:*) echo "python3-${1#py:}" ;;
 	ocamlopt) echo ocaml ;;
