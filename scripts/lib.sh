@@ -198,6 +198,7 @@ package_of()
 	libpython3.*.so) echo libpython3-dev ;;
 	openssl/ssl.h) echo libssl-dev ;;
 	py:*) echo "python3-${1#py:}" ;;
+	qemu-system-x86_64) echo qemu-system-x86 ;;
 	ocamlopt) echo ocaml ;;
 	spatch) echo coccinelle ;;
 	stdio.h) echo libc6-dev ;;
@@ -424,19 +425,21 @@ our_lines()
 	python3 "$ROOT/scripts/our-lines" "$LINUX" "$FROM" "$TO" || :
 }
 
-# known_symbols < CONFIG: without the lines of symbols that the tree lacks
+# known_symbols MARK < CONFIG: without the lines of symbols that the tree lacks,
+# of those that begin with MARK
 known_symbols()
 {
 	local config
 
 	config=$(cat)
 	git -C "$LINUX" grep -hE '^[[:space:]]*(menu)?config [A-Z0-9_]+' "$TO" -- '*Kconfig*' |
-		awk -v config="$config" '
+		awk -v config="$config" -v mark="$1" '
 			{ known["CONFIG_" $2] = 1 }
 			END {
 				count = split(config, lines, "\n")
 				for (i = 1; i <= count; i++)
-					if (!match(lines[i], /CONFIG_[A-Z0-9_]+/) ||
+					if (substr(lines[i], 1, length(mark)) != mark ||
+					    !match(lines[i], /CONFIG_[A-Z0-9_]+/) ||
 					    substr(lines[i], RSTART, RLENGTH) in known)
 						print lines[i]
 			}'
