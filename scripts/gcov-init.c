@@ -6,7 +6,7 @@
  * gcov_top in its environment, put there by the kernel's command line, is the
  * folder that the names in the archive are relative to.
  *
- * See scripts/gcda-x86_64.
+ * See scripts/gcda.
  */
 #include <dirent.h>
 #include <fcntl.h>

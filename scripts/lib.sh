@@ -41,7 +41,7 @@ export TMPDIR=$WORK/tmp
 export CCACHE_DIR=$WORK/ccache CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1
 export CCACHE_MAXSIZE=4G CCACHE_SLOPPINESS=time_macros
 export KBUILD_BUILD_TIMESTAMP='1 January 2025' KBUILD_BUILD_USER=series
-export KBUILD_BUILD_HOST=series
+export KBUILD_BUILD_HOST=series KBUILD_BUILD_VERSION=1
 
 # The distribution's tools first, so that a package that is installed here is the
 # one that is used. Debian's ccache offers the compilers under their own names:
