@@ -6,7 +6,7 @@
  * gcov_top in its environment, put there by the kernel's command line, is the
  * folder that the names in the archive are relative to.
  *
- * See scripts/gcda.
+ * See scripts/kunit.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -107,7 +107,9 @@ static void walk(const char *folder, const char *top)
 	while ((entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		length = strlen(path);
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (entry->d_type == DT_DIR)
 			walk(path, top);
 		else if (length > 5 && !strcmp(path + length - 5, ".gcda"))
 			archive_file(path, top);

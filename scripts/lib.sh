@@ -162,6 +162,12 @@ can_install()
 	command -v sudo >/dev/null && sudo -n true 2>/dev/null
 }
 
+# Two of our scripts may want something at the same time.
+locked()
+{
+	(flock 8; "$@") 8>"$WORK/apt.lock"
+}
+
 apt_update()
 {
 	say 'fetching the package lists'
@@ -171,8 +177,15 @@ apt_update()
 
 apt_install()
 {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy install \
-		--no-install-recommends "$@" >"$WORK/apt.log" 2>&1
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy \
+		-o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" \
+		>"$WORK/apt.log" 2>&1
+}
+
+install_packages()
+{
+	apt_install "$@" || { apt_update && apt_install "$@"; } ||
+		{ tail -n 5 "$WORK/apt.log" >&2; return 1; }
 }
 
 # have TOOL: a program in PATH, a header below /usr/include, a library, py:MODULE
@@ -223,8 +236,7 @@ need()
 		die "missing:$missing; as root: apt-get install$packages"
 	say "installing$packages"
 	# shellcheck disable=SC2086
-	apt_install $packages || { apt_update && apt_install $packages; } ||
-		{ tail -n 5 "$WORK/apt.log" >&2; die "cannot install$packages"; }
+	locked install_packages $packages || die "cannot install$packages"
 	hash -r
 	for tool in $missing; do
 		have "$tool" || die "$tool is still missing after installing$packages"
