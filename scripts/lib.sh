@@ -283,7 +283,7 @@ run_long()
 	shift 3
 	mkdir -p "$(dirname "$log")"
 	trap stop_child INT TERM HUP
-	setsid "$@" >"$log" 2>&1 9>&- &
+	setsid "$@" >"$log" 2>&1 7>&- 9>&- &
 	CHILD=$!
 	next=$((SECONDS + 20))
 	while kill -0 "$CHILD" 2>/dev/null; do
@@ -300,6 +300,14 @@ run_long()
 	CHILD=
 	trap - INT TERM HUP
 	return "$status"
+}
+
+# use_build DIR: wait for another script that builds there, until this one ends
+use_build()
+{
+	mkdir -p "$1"
+	exec 7>"$1/lock"
+	flock 7
 }
 
 # call COMMAND...: run a script of ours so that a signal reaches it at once
